@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 from dev.paths import ROOT
@@ -52,16 +53,21 @@ def first_upload_time(files: Sequence[Mapping[str, Any]], version: str) -> datet
 
 
 def _project_files(name: str) -> list[Mapping[str, Any]]:
-    """Return a project's files from the index that pip is configured for; empty if it does not respond with JSON."""
-    configured = _command_output(sys.executable, "-m", "pip", "config", "get", "global.index-url")
-    index = configured or _command_output(sys.executable, "-c", DEFAULT_INDEX_SCRIPT)
-    request = urllib.request.Request(f"{index.rstrip('/')}/{name}/", headers={"Accept": SIMPLE_API_TYPE})
+    """Return a project's files from pip's index; empty if it does not respond with JSON."""
+    request = urllib.request.Request(f"{_index()}/{name}/", headers={"Accept": SIMPLE_API_TYPE})
     try:
         with urllib.request.urlopen(request, timeout=5) as response:
             page = json.load(response)
     except (OSError, ValueError, urllib.error.URLError):
         return []
     return list(page.get("files", [])) if isinstance(page, dict) else []
+
+
+@cache
+def _index() -> str:
+    """Return the index that pip is configured for. Cached, because each question starts a process."""
+    configured = _command_output(sys.executable, "-m", "pip", "config", "get", "global.index-url")
+    return (configured or _command_output(sys.executable, "-c", DEFAULT_INDEX_SCRIPT)).rstrip("/")
 
 
 def _command_output(*command: str) -> str:
