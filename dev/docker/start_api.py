@@ -120,8 +120,9 @@ def functions_served(port: int, state_folder: Path, *, has_images: bool = False)
     """
     log_path = state_folder / "sam.log"
     sam = [sys.executable, "-m", "dev.docker.quick_sam_cli"]
-    options = ("--host", HOST, "--port", str(port), "--warm-containers", "EAGER", *container_options(state_folder))
-    command = [*sam, "local", "start-api", *options]
+    # Without --no-watch SAM CLI looks at each write of S3 and DynamoDB, whose files are beside the template.
+    options = ("--host", HOST, "--port", str(port), "--warm-containers", "EAGER", "--no-watch")
+    command = [*sam, "local", "start-api", *options, *container_options(state_folder)]
     env = {**sam_environment(), **({HAS_IMAGES_VARIABLE: "yes"} if has_images else {})}
     with (
         containers_cleanup(),
