@@ -125,8 +125,8 @@ layer: $(venv_stamp)  ## build the layer alone for ARCH, in build/layer
 	  ARTIFACTS_DIR="$(CURDIR)/build/layer" $(MAKE) --no-print-directory -C layers/common build-CommonLayer'
 
 lint-template: $(venv_stamp) $(checkov_stamp)  ## lint the templates, then check them with a security linter (checkov)
-	@$(tool) PYTHONPATH=.:layers/common sh -c '$(bin)/python -m dev.template.validate template.yaml monitoring.yaml && \
-	  exec $(bin)/python -m dev.template.checkov $(checkov)/bin/python'
+	@$(tool) PYTHONPATH=.:layers/common sh -c '$(bin)/python -m dev.template.validate template.yaml monitoring.yaml & validation=$$!; \
+	  $(bin)/python -m dev.template.checkov $(checkov)/bin/python; checked=$$?; wait $$validation && exit $$checked'
 
 verify-layer: $(venv_stamp)  ## build the layer twice for each architecture: equal bytes, size limit, every function imports
 	@$(tool) PYTHONPATH=.:layers/common $(bin)/python -m dev.layer.verify
