@@ -17,8 +17,9 @@ expect.set_options(timeout=TIMEOUT_MS)
 
 
 NETWORK_CHANGE = "ERR_NETWORK_CHANGED"
-"""A request that Chromium ends because the machine gets or loses a network, as for a container of Docker. The page repeats
-it.
+"""A request that Chromium ends because the machine gets or loses a network, as for a container of Docker.
+
+The page repeats it.
 """
 
 READ_STORAGE = """async () => {
