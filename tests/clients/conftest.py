@@ -156,9 +156,8 @@ class DownloadHarness:
             assert self.client.token not in request.url + str(request.headers)
 
 
-@pytest.fixture(scope="session", autouse=True)
-def require_programs() -> None:
-    """Fail at once if a program is missing."""
+def pytest_configure() -> None:
+    """End at once, before other processes start, if a program is missing."""
     missing = [name for name in PROGRAMS if shutil.which(name) is None]
     if missing:
         pytest.exit(
