@@ -19,6 +19,9 @@ pytestmark = pytest.mark.stress
 
 PARAMETERS = "PresignedUrlTtlSeconds=2"
 
+PARTS_ON_ANY_LINE = "import ferry_client.line; ferry_client.line.DIRECT_MIN_BYTES_PER_SECOND = 1"
+"""Python that sends parts straight to S3 however slow a busy machine makes the line."""
+
 
 class RestartableService:
     """A service with short-lived presigned URLs, which can be killed and started anew on its state folder."""
@@ -64,7 +67,7 @@ def test_client_outlives_expired_urls(ferry: FerryCommand, proxy: FaultProxy, na
         (("put", "a", name, "--jobs", "1", "--limit-rate", "12M"), "partNumber="),
         (("get", name, "b", "--jobs", "1", "--limit-rate", "12M"), "response-content"),
     ):
-        process = ferry.start(*arguments)
+        process = ferry.start(*arguments, before=f"{PARTS_ON_ANY_LINE}\n{LARGE_CHUNKS}")
         wait_for_request(proxy, part)
         pause(process, 3)
         done = finish(process)
