@@ -20,19 +20,25 @@ GET_ROUTES = [
 ]
 
 
+@pytest.fixture(scope="module")
+def headed_file(stack: Stack) -> None:
+    """A file that no test changes."""
+    stack.upload("headed", b"hello")
+
+
+@pytest.mark.usefixtures("headed_file")
 @pytest.mark.parametrize(("path", "query"), GET_ROUTES)
 def test_head_has_status_and_headers_of_get(stack: Stack, path: str, query: dict[str, str]) -> None:
     """HEAD has the status and the headers of GET, the length of its body included, and no body."""
-    stack.upload("headed", b"hello", if_exists="replace")
     got = stack.request(f"GET {path}", query=query)
     head = stack.request(f"HEAD {path}", query=query)
     assert (head.status, head.body) == (got.status, b"")
     assert head.headers == {**got.headers, "content-length": str(len(got.body))}
 
 
+@pytest.mark.usefixtures("headed_file")
 def test_head_of_status_by_path_has_etag(stack: Stack) -> None:
     """HEAD of a name in the path has the entity tag of the status, and 304 for a client that has it."""
-    stack.upload("headed", b"hello", if_exists="replace")
     head = stack.request("HEAD /status/{filename+}", filename="headed")
     assert (head.status, head.body) == (200, b"")
     unchanged = stack.request(
