@@ -121,6 +121,8 @@ export class Session {
           signal: options.signal,
           credentials: "omit",
         });
+        // The connection may end within the content, too. Then the request is repeated like one without a response.
+        await response.clone().arrayBuffer();
       } catch (error) {
         if (options.signal?.aborted || options.isRepeatable === false) throw error;
         this.onConnection(false);

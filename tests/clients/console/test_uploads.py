@@ -124,6 +124,35 @@ def test_upload_outlives_the_service(browser: Browser, tmp_path: Path, make_file
         service.kill()
 
 
+CUT_FIRST_RESPONSES = """() => {
+  const send = window.fetch;
+  window.cutPaths = [];
+  window.fetch = async (resource, options) => {
+    const response = await send(resource, options);
+    const path = new URL(resource, location.href).pathname;
+    if (!path.startsWith("/upload/") || window.cutPaths.includes(path)) return response;
+    window.cutPaths.push(path);
+    const content = new ReadableStream({ start: (controller) => controller.error(new TypeError("network error")) });
+    return new Response(content, response);
+  };
+}"""
+"""Ends the connection within the content of the first response of each route below /upload."""
+
+
+def test_requests_whose_responses_are_cut_are_repeated(
+    visit: Visit, api: FerryClient, make_file: Callable[[str, int], Path]
+) -> None:
+    """A connection that ends within the content of a response ends no upload: the request is sent again."""
+    source = make_file("cut.bin", PARTS_BYTES)
+    visit.sign_in()
+    visit.page.evaluate(CUT_FIRST_RESPONSES)
+    visit.upload(source)
+    visit.expect_complete("cut.bin")
+    cut_paths = visit.page.evaluate("() => window.cutPaths.sort()")
+    assert cut_paths == ["/upload/complete", "/upload/parts", "/upload/start"]
+    assert api.download("cut.bin").body == source.read_bytes()
+
+
 def test_dropped_folder_keeps_its_folders(visit: Visit, api: FerryClient, tmp_path: Path) -> None:
     """A folder that is dropped arrives whole: its folders, an empty file, and a name that is no plain text."""
     contents = {"dropped/a.txt": b"a", "dropped/deep/er/b ü.txt": b"b", "dropped/empty": b""}
