@@ -66,7 +66,7 @@ test-local: $(venv_stamp)  ## run the end-to-end tests: the local service under 
 	$(pytest) $(local_suites) --numprocesses=4 --dist=loadfile
 
 test-quick: $(venv_stamp)  ## run the fast unit tests: no server, no stress test, under 20 seconds
-	$(pytest) tests/unit -m "not stress and not slow" --numprocesses=2 --dist=worksteal -q
+	$(pytest) tests/unit -m "not stress and not slow" --numprocesses=2 --dist=loadfile --hypothesis-profile=commit -q
 
 # A quarter of an hour each. `make prove-kill` runs the first; the second: TESTS="-m stress tests/e2e/test_damaged_state.py".
 long_proofs := tests/e2e/test_kill_rounds.py tests/e2e/test_damaged_state.py

@@ -73,6 +73,7 @@ print(json.dumps([status, others]))
 """Sends one request to a function whose calls to AWS time out."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("request_name", EVENTS)
 def test_first_request_loads_few_modules(request_name: str) -> None:
     """The first request loads the code of its own route, and that of no other, up to its first call to AWS."""

@@ -64,6 +64,7 @@ ENVIRONMENT = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", EXPECTED_PACKAGES)
 def test_cold_start_loads_only_expected_packages(function: str) -> None:
     """A function loads its module, metrics, tokens and the clients of its backends: of the heavy packages, only those

@@ -15,6 +15,8 @@ import pytest
 
 from dev.testing.function_environment import FUNCTION_ENVIRONMENT
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = sorted(
     path.name
