@@ -80,6 +80,24 @@ def test_file_that_another_process_writes_is_left_alone(tmp_path: Path) -> None:
         assert names(tmp_path) == {written.name, user.name, "a.json"}
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no open file")
+def test_leftover_is_locked_until_it_is_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that has just made the file cannot lock it and write to it before it is deleted."""
+    leftover, unlink, looked = tmp_path / ".ferry-abcdefgh.tmp", Path.unlink, list[Path]()
+    leftover.touch()
+
+    def look(path: Path, missing_ok: bool = False) -> None:
+        with path.open("wb") as file, pytest.raises(BlockingIOError):
+            lock(file.fileno())
+        looked.append(path)
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", look)
+    write_atomically(tmp_path / "a.json", b"1")
+    assert looked == [leftover]
+    assert names(tmp_path) == {"a.json"}
+
+
 def test_file_taken_for_a_leftover_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that another process deletes before it is locked: the content is written under another name."""
     locked: list[int] = []

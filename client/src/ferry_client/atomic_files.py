@@ -83,8 +83,11 @@ def _delete_if_unused(path: Path) -> None:
     if descriptor is None:
         return
     try:
-        is_unused = os.name != "nt" or is_old(descriptor)  # On Windows the last step of a write is without the lock.
+        if os.name != "nt":
+            path.unlink()  # Still locked: a process that made the file just now finds it gone, and makes another.
+            return
+        is_unused = is_old(descriptor)  # On Windows the last step of a write is without the lock.
     finally:
         os.close(descriptor)
-    if is_unused:
+    if is_unused:  # Windows deletes no open file.
         path.unlink()
