@@ -50,7 +50,6 @@ find_uv() {
 }
 
 install_by_uv() {
-  uv=$(find_uv) || return 1
   # uv does not read the configuration of pip, so it gets the index from there. An empty value selects the public index.
   index=${PIP_INDEX_URL:-$($pip config get global.index-url 2>/dev/null || true)}
   { UV_SYSTEM_CERTS=true UV_DEFAULT_INDEX=$index "$uv" pip install --no-config --no-progress --python "$python" \
@@ -75,7 +74,9 @@ install_by_pip() {
   } | awk "$show_progress" >&2
 }
 
-install_by_uv "$@" || {
-  echo "  uv is missing or failed; pip installs" >&2
+if ! uv=$(find_uv); then
   install_by_pip "$@"
-}
+elif ! install_by_uv "$@"; then
+  echo "  uv failed; pip installs" >&2
+  install_by_pip "$@"
+fi
