@@ -6,7 +6,7 @@ import random
 import shutil
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from ferry_client.client import Ferry
 from ferry_client.downloads import range_length
 from ferry_client.errors import ConflictError, IntegrityError, LocalFileError, NetworkError, NotFoundError
 from ferry_client.options import ClientOptions
+from ferry_client.part_file import Journal
 from ferry_client.transport import HttpRequest, HttpResponse, TransportError
 
 MIB = 1024 * 1024
@@ -205,6 +206,26 @@ def test_download_whose_folder_is_removed_ends_at_once(
     with pytest.raises(LocalFileError, match="removed or renamed"):
         connect(max_jobs=1, range_bytes=MIB).download("x", folder / "out")
     assert len(ranges) == 2
+    assert not folder.exists()
+
+
+def test_download_whose_folder_is_removed_while_its_journal_is_written_says_so(
+    connect: Connect, fake: FakeService, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is removed after the download has looked for it, and before the journal is written there."""
+    monkeypatch.setattr("ferry_client.downloads.JOURNAL_EVERY_SECONDS", 0.0)
+    fake.put_file("x", content(6 * MIB))
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    save = Journal.save
+
+    def remove_and_save(journal: Journal, unfinished: Mapping[int, tuple[int, int]]) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        save(journal, unfinished)
+
+    monkeypatch.setattr(Journal, "save", remove_and_save)
+    with pytest.raises(LocalFileError, match="removed or renamed"):
+        connect(max_jobs=1, range_bytes=MIB).download("x", folder / "out")
     assert not folder.exists()
 
 

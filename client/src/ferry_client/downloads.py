@@ -189,10 +189,12 @@ class _Download:
             # Renamed while it is locked: no other download can have written to it since it was verified.
             self._part_path.replace(self._request.target)
             self._journal.delete()
-        except (KeyboardInterrupt, Exception):
+        except (KeyboardInterrupt, Exception) as error:
             with suppress(OSError):
                 self._raise_if_removed()
                 self._journal.save(dict(self._unfinished))
+            if isinstance(error, FileNotFoundError):  # The folder may have been removed since it was looked for.
+                self._raise_if_removed()
             raise
         finally:
             if descriptor is not None:
