@@ -49,6 +49,12 @@ def audit(visit: Visit, where: str) -> None:
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), where
 
 
+def open_sign_in(visit: Visit) -> None:
+    """Open the console, and wait for its scripts: before them the page only says that it is being loaded."""
+    visit.page.goto(f"{visit.base_url}/console")
+    expect(visit.page.get_by_label("Client id")).to_be_visible()
+
+
 def run_action(visit: Visit, action: str, shown: str) -> None:
     """Press an action of a row: a button of its own, or on a phone an entry of the row's menu."""
     button = visit.button(f"{action}: {shown}")
@@ -63,7 +69,7 @@ def run_action(visit: Visit, action: str, shown: str) -> None:
 def test_views_and_dialogs_are_accessible(styled_visit: Visit) -> None:
     """Sign-in, files, preview, move, share, address, links, activity, uploads, deleted."""
     visit, page = styled_visit, styled_visit.page
-    page.goto(f"{visit.base_url}/console")
+    open_sign_in(visit)
     audit(visit, "sign-in")
     visit.fill_sign_in()
     expect(visit.button("audit.txt")).to_be_visible()
@@ -158,6 +164,8 @@ def test_pages_of_links_are_accessible(styled_visit: Visit, api: FerryClient) ->
     audit(visit, "upload")
     api.request("DELETE", f"/links/{created['link_id']}")
     page.goto(created["url"])
+    expect(visit.button("Upload files")).to_be_hidden()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     audit(visit, "ended")
     page.goto(f"{visit.base_url}/docs")
     page.get_by_text("Check that the service responds").click()
@@ -165,9 +173,18 @@ def test_pages_of_links_are_accessible(styled_visit: Visit, api: FerryClient) ->
     visit.check(allowed=r"status of (401|410)")
 
 
+@pytest.mark.parametrize("path", ["/console", "/docs"])
+def test_pages_without_their_scripts_are_accessible(styled_visit: Visit, path: str) -> None:
+    """While its scripts are being loaded, or if they cannot be, a page says so in a form that is accessible, too."""
+    styled_visit.page.route("**/*.js", lambda route: route.abort())
+    styled_visit.page.goto(f"{styled_visit.base_url}{path}")
+    expect(styled_visit.page.get_by_text("If nothing follows")).to_be_visible()
+    audit(styled_visit, path)
+
+
 def test_audit_finds_a_control_without_a_name(visit: Visit) -> None:
     """The audit itself works: a field without a label is a finding."""
-    visit.page.goto(f"{visit.base_url}/console")
+    open_sign_in(visit)
     visit.page.evaluate("document.querySelector('main').append(document.createElement('input'))")
     with pytest.raises(AssertionError, match="label"):
         audit(visit, "sign-in")

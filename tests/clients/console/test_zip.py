@@ -137,6 +137,7 @@ def test_large_archive_goes_through_the_browser_storage(visit: Visit, local_serv
     assert (download.value.suggested_filename, download.value.path().read_bytes()) == ("large.zip", b"content")
     second = Visit(visit.context, local_service)
     second.page.goto(f"{visit.base_url}/console")
+    expect(second.page.get_by_label("Client id")).to_be_visible()
     assert second.page.evaluate(COUNT_ARCHIVES) == 1
     visit.page.close()
     # The browser releases the lock of a closed page a moment later.
@@ -191,6 +192,7 @@ def test_headers_hold_sizes_and_offsets_beyond_four_gib(visit: Visit, tmp_path: 
 def _archive_records(page: Page, base_url: str, *, large_bytes: int) -> dict[str, Any]:
     """Return the records of an archive of two files, written by the console's module."""
     page.goto(f"{base_url}/console")
+    expect(page.get_by_label("Client id")).to_be_visible()
     records = page.evaluate(
         """async (size) => {
           const zip = await import(document.querySelector("script[type=module]").src.replace("main.js", "zip.js"));
